@@ -26,8 +26,9 @@ import pytest
 from test_git_of_strangers import _git
 
 from costcalc.cli import dispatch
-from tests.hostile import honest_files
+from tests.hostile import honest_files, strange_configs
 from tests.hostile.honest_files import BLOCKS, CONFIG, MACHINE, REFS, SPECS, TOKENS, TOML, WORDS, damaged
+from tests.torch import torchvision_stub
 
 SHORT, LONG = 480, 20_000
 MOST_SECONDS, MOST_MEMORY = 5.0, 1 << 30
@@ -332,6 +333,18 @@ def _node_names(f: Folder, c: random.Random) -> Input:
     return ["export", *more, "--by", c.choice(("macs", "params", "ops")), "--output", "made.json"], {"net.onnx": data}
 
 
+def _hugging_face(f: Folder, c: random.Random) -> Input:
+    more = c.choice(([], ["--tokens", "8"], ["--set", "prompt=4"], ["--format", "json"], ["--input", "3x16x16"]))
+    return [c.choice(("analyze", "analyze", "trace", "formula")), "hf:config.json", *more], {
+        "config.json": strange_configs.config(c)
+    }
+
+
+def _ultralytics(f: Folder, c: random.Random) -> Input:
+    command = c.choice((["analyze"], ["analyze", "--input", "3x64x64"], ["trace"], ["analyze", "--format", "json"]))
+    return [*command, "ultralytics:yolo"], {"yolo.yaml": strange_configs.yolo(c)}
+
+
 OF_FILES = [
     ["analyze"], ["analyze", "--format", "json"], ["explain"], ["trace"], ["memory"], ["memory", "--engine", "tflm"],
     ["analyze", "--apply", "fuse"], ["formula"], ["fits", "--ram", "8 kB"], ["analyze", "--format", "html"],
@@ -362,7 +375,11 @@ KINDS: dict[str, Callable[[Folder, random.Random], Input]] = {
     "tables beside": _beside,
     "histories": _history,
     "names of nodes": _node_names,
+    "configurations of Hugging Face": _hugging_face,
+    "networks of ultralytics": _ultralytics,
 }
+NEEDS = {"configurations of Hugging Face": "transformers", "networks of ultralytics": "ultralytics"}
+"""Kinds that a package of others reads."""
 
 
 def run(kind: str, count: int, seed: int, folder: Folder) -> tuple[Counter[str], list[str]]:
@@ -480,7 +497,7 @@ def test_honest_files_are_honest(folder: Folder, capsys: Any) -> None:
         assert dispatch.outcome(["analyze", "net.yaml"]) == 0, (spec, capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in NEEDS])
 def test_a_few_hundred(kind: str, folder: Folder) -> None:
     told, bad = run(kind, SHORT // len(KINDS), 0, folder)
     assert not bad, bad[:5]
@@ -490,6 +507,10 @@ def test_a_few_hundred(kind: str, folder: Folder) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_as_many_as_asked_for(kind: str, folder: Folder, capsys: Any) -> None:
+    if kind in NEEDS:
+        pytest.importorskip(NEEDS[kind])
+        torchvision_stub.install()
+        run(kind, 1, 0, folder)  # which imports that package
     count = int(os.environ.get("COSTCALC_FUZZ", LONG)) // len(KINDS)
     told, bad = run(kind, count, random.SystemRandom().randrange(10**9), folder)
     with capsys.disabled():

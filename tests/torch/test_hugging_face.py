@@ -458,3 +458,21 @@ def test_hf_is_a_source_that_runs_code() -> None:
     assert source_of("hf:bert").pattern == "hf:CONFIG"
     assert source_of("hf:bert").runs_code
     assert source_of("hf:net.yaml").pattern == "FILE.yaml"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("num_hidden_layers", 10**6, "num_hidden_layers asks for 1,000,000 layers; at most 500 are built"),
+        ("max_position_embeddings", 10**9, "max_position_embeddings asks for 1,000,000,000 positions"),
+        ("text_config", {"num_layers": 501}, "num_layers asks for 501 layers"),
+        ("depths", [400, 101], "depths asks for 501 layers"),
+    ],
+)
+def test_a_configuration_that_asks_for_too_much_is_refused_before_it_is_built(
+    tmp_path: Path, key: str, value: object, says: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_type": "bert", key: value}), encoding="utf-8")
+    with pytest.raises(CostcalcError, match=says):
+        load_model(f"hf:{path}")

@@ -16,11 +16,11 @@ from torch import Tensor, cat, nn
 from costcalc.classes import NamedTuple, replace
 from costcalc.errors import CostcalcError, Location, OptionError, SpecError
 from costcalc.frontends.sources import Shapes
+from costcalc.frontends.torch.configurations import configuration
 from costcalc.frontends.torch.diffusers_parts import CLASS, PartInputs, PartSizes, built_part, library, whole
 from costcalc.frontends.torch.named_model import NamedModel, by_default
 from costcalc.ir.graph import Graph
 from costcalc.ir.value_size import ValueSize
-from costcalc.reading.json import json_object
 from costcalc.reading.reach import is_in_cache, reach_of, refuse_outside
 
 INDEX = "model_index.json"
@@ -230,7 +230,7 @@ def _free(name: str, taken: set[str]) -> str:
 
 def _read(folder: Path) -> _Index:
     path = str(folder / INDEX)
-    raw = json_object(path, MOST_BYTES)
+    raw = configuration(path, MOST_BYTES)
     kind = raw.get(CLASS)
     if not isinstance(kind, str):
         raise SpecError(f"this is not the index of a pipeline: it has no '{CLASS}'", Location(path))
@@ -259,7 +259,7 @@ def _of_part(folder: Path) -> dict[str, Any]:
     if not is_in_cache(file):
         index = str(folder.parent / INDEX)
         refuse_outside(str(file), reach_of(index), f"{folder.name}/config.json", Location(index), "an index")
-    return json_object(str(file), MOST_BYTES)
+    return configuration(str(file), MOST_BYTES)
 
 
 def _one(index: _Index, names: tuple[str, ...], path: str) -> str | None:

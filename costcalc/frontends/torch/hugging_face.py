@@ -18,11 +18,11 @@ from typing import Any
 from torch import nn
 
 from costcalc.errors import CostcalcError, Location, OptionError, SpecError, UnknownName, listing, near
+from costcalc.frontends.torch.configurations import configuration
 from costcalc.frontends.torch.hugging_face_code import HINT, OwnCode, allowed
 from costcalc.frontends.torch.hugging_face_inputs import Texts, inputs_of
 from costcalc.frontends.torch.hugging_face_sizes import TextSizes
 from costcalc.frontends.torch.named_model import NamedModel, builder, by_default
-from costcalc.reading.json import json_object
 from costcalc.reading.reach import unquoted
 
 CONFIG = "config.json"
@@ -119,7 +119,7 @@ def config_path(name: str) -> str:
 
 def _read(path: str) -> dict[str, Any]:
     """What is in the configuration at ``path``."""
-    raw = json_object(path, MOST_BYTES)
+    raw = configuration(path, MOST_BYTES)
     if not isinstance(raw.get("model_type"), str):
         if isinstance(raw.get("_class_name"), str):
             return raw
