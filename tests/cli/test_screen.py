@@ -48,7 +48,9 @@ def on_terminal(lines: int, columns: int, *args: str, **environment: str) -> lis
     assert process.wait() == 0
     text = b"".join(parts).decode().replace("\r\n", "\n")
     assert ("\x1b[" in text) is ("NO_COLOR" not in environment)
-    return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    # On a slow machine a line says what is being done, and is written over: what stands is after the last \\r.
+    return [line.rpartition("\r")[2] for line in shown.removesuffix("\n").split("\n")]
 
 
 @pytest.mark.parametrize(("lines", "columns"), [(24, 80), (50, 80), (40, 200)])
