@@ -467,6 +467,7 @@ def test_hf_is_a_source_that_runs_code() -> None:
         ("max_position_embeddings", 10**9, "max_position_embeddings asks for 1,000,000,000 positions"),
         ("text_config", {"num_layers": 501}, "num_layers asks for 501 layers"),
         ("depths", [400, 101], "depths asks for 501 layers"),
+        ("num_labels", 10**12, "num_labels asks for 1,000,000,000,000 labels"),
     ],
 )
 def test_a_configuration_that_asks_for_too_much_is_refused_before_it_is_built(
@@ -476,3 +477,16 @@ def test_a_configuration_that_asks_for_too_much_is_refused_before_it_is_built(
     path.write_text(json.dumps({"model_type": "bert", key: value}), encoding="utf-8")
     with pytest.raises(CostcalcError, match=says):
         load_model(f"hf:{path}")
+
+
+def test_a_part_that_is_a_number_is_no_part(tmp_path: Path) -> None:
+    from costcalc.frontends.torch.hugging_face_inputs import _plain_word
+
+    class Config:
+        text_config = -0.0
+        pad_token_id = 1
+
+    assert _plain_word(Config()) == 1  # only what the instance itself has is looked at
+    holder = Config()
+    holder.pad_token_id, holder.bos_token_id = 1, 2  # type: ignore[attr-defined]
+    assert _plain_word(holder) == 3

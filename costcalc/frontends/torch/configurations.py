@@ -6,14 +6,27 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from costcalc.classes import NamedTuple
 from costcalc.errors import Location, SpecError
 from costcalc.reading.json import json_object
 
-MOST_LAYERS, MOST_POSITIONS = 500, 1 << 24
-"""That one key asks for: 500 layers are 5 seconds of work, where the largest of transformers' own have 128; and of
-positions, which some models list in memory, 10 million are the most that are in use."""
-_LAYERS = re.compile(r"(?:^|_)(?:layers?|depths?|blocks?)$")
-_POSITIONS = re.compile(r"(?:^|_)positions?(?:_embeddings)?$")
+
+class LimitedCount(NamedTuple):
+    """The most of something that one key may ask for, and how such keys are called."""
+
+    most: int
+    what: str
+    keys: re.Pattern[str]
+
+
+LIMITED = (
+    # 5 seconds of work, where the largest of transformers' own have 128.
+    LimitedCount(500, "layers", re.compile(r"(?:^|_)(?:layers?|depths?|blocks?)$")),
+    # Some models list them in memory; 10 million are the most that are in use.
+    LimitedCount(1 << 24, "positions", re.compile(r"(?:^|_)positions?(?:_embeddings)?$")),
+    # Each is given a name.
+    LimitedCount(1 << 20, "labels", re.compile(r"^num_labels$")),
+)
 
 
 def configuration(path: str, most: int) -> dict[str, Any]:
@@ -23,11 +36,10 @@ def configuration(path: str, most: int) -> dict[str, Any]:
     """
     raw = json_object(path, most)
     for key, count in _counts(raw):
-        if _LAYERS.search(key) and count > MOST_LAYERS:
-            raise SpecError(f"{key[:80]} asks for {count:,} layers; at most {MOST_LAYERS} are built", Location(path))
-        if _POSITIONS.search(key) and count > MOST_POSITIONS:
-            says = f"{key[:80]} asks for {count:,} positions; at most {MOST_POSITIONS:,} are taken"
-            raise SpecError(says, Location(path))
+        for bound in LIMITED:
+            if count > bound.most and bound.keys.search(key):
+                says = f"{key[:80]} asks for {count:,} {bound.what}; at most {bound.most:,} are built"
+                raise SpecError(says, Location(path))
     return raw
 
 

@@ -222,7 +222,7 @@ def _plain_word(config: Any) -> int:
     """A token that means nothing to a model beside that it is one."""
     special = set()
     for holder in (config, *(getattr(config, part, None) for part in _TEXT)):
-        for name, value in (vars(holder) if holder is not None else {}).items():
+        for name, value in getattr(holder, "__dict__", {}).items():  # whatever a file has in a part's place
             if name.endswith(("token_id", "token_index")) and isinstance(value, int):
                 special.add(value)
     return next(n for n in range(1, len(special) + 2) if n not in special)
