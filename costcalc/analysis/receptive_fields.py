@@ -127,6 +127,8 @@ def _field(pixel_map: PixelMap, extent: tuple[int, ...]) -> ReceptiveField | str
     if all(seen == GLOBAL for seen in pixel_map.spans):
         return GLOBAL
     moving = tuple([p for factors in pixel_map.factors for p in factors if p.axis is not None])
+    if any(p.table and not any(p.table.places) for p in moving):
+        return UNKNOWN  # all are places of mirrored or far pixels, of which nothing is told
     # A table of places takes long to compare, and much memory to keep.
     tell = _field_of.__wrapped__ if any(p.table for p in moving) else _field_of
     return tell(moving, pixel_map.spans, pixel_map.aligned, pixel_map.borders, pixel_map.bound, extent)
