@@ -8,7 +8,7 @@ die when the model's own Python lets go of them: when frames return, lists are d
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from costcalc.classes import NamedTuple
 from costcalc.frontends.torch.differentiation import NO_GRADIENT, Autograd
-from costcalc.frontends.torch.exclusive import OfATrace, alone
+from costcalc.frontends.torch.exclusive import alone, replaced_here
 from costcalc.frontends.torch.guard import untouched
 from costcalc.frontends.torch.inputs import SEQUENCES, WithoutValues, default_inputs, floating_type, tensors_in
 from costcalc.frontends.torch.kernel_workspace import beside, returned
@@ -115,7 +115,7 @@ class Ready(NamedTuple):
     def seen_by(self, seen: Seeing) -> Iterator[None]:
         """While open, what runs has no values, and ``seen`` sees it. Raises ``Unseen`` where anything is raised."""
         try:
-            with seen.pooling, self.fake, seen:
+            with replaced_here(torch, "max_pool1d", seen.pooling), self.fake, seen:
                 yield
         except Unseen:
             raise
@@ -144,26 +144,13 @@ def ready_to_run(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any
         yield Ready(model, fake, where, weights, given, options)
 
 
-class PoolingAlongOneAxis(OfATrace):
-    """While entered, knows whether a maximum of one axis is being pooled, which has no operator of its own here."""
-
-    is_running = False
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        self.is_running = getattr(func, "__name__", "") == "max_pool1d"
-        try:
-            return func(*args, **kwargs or {})
-        finally:
-            self.is_running = False
-
-
 class Seeing(TorchDispatchMode):
     """While entered, notes each storage that an operator makes, and when it dies."""
 
     def __init__(self, ready: Ready) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._where = ready.where
-        self.pooling = PoolingAlongOneAxis()
+        self._pools_one_axis = False
         modules = ready.model.named_modules()
         self._parents = {path for path, module in modules if next(module.children(), None) is not None}
         self._inputs = ready.inputs
@@ -189,7 +176,7 @@ class Seeing(TorchDispatchMode):
         if func._schema.name in NORMS:
             result = _with_wide_statistics(result, args)
         fresh = [t for t in tensors_among([result]) if t.layout is torch.strided]
-        if self.pooling.is_running and not (torch.is_grad_enabled() and args[0].requires_grad):
+        if self._pools_one_axis and not (torch.is_grad_enabled() and args[0].requires_grad):
             fresh = self._without_indices(fresh)
         new = {t.untyped_storage()._cdata: t for t in fresh if t.untyped_storage()._cdata not in self._known}
         if not new:
@@ -226,6 +213,21 @@ class Seeing(TorchDispatchMode):
         stored = [s if s.last >= 0 else s._replace(last=end) for s in self._stored]
         threads = torch.get_num_threads()
         return ObservedRun(tuple(self._steps), tuple(stored), tuple(given), tuple(self._kernels), threads)
+
+    def pooling(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """The maximum of one axis, which has no operator of its own here, known while it runs.
+
+        A mode for functions would know it too, but modules that have a fast path do not take it below one.
+        """
+
+        def pooled(*args: Any, **kwargs: Any) -> Any:
+            self._pools_one_axis = True
+            try:
+                return original(*args, **kwargs)
+            finally:
+                self._pools_one_axis = False
+
+        return pooled
 
     def _without_indices(self, made: list[Tensor]) -> list[Tensor]:
         """What the kernel of the CPU for one axis makes of ``made``: no indices, unless gradients need them."""
