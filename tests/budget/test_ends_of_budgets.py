@@ -41,6 +41,7 @@ def test_of_models_beyond_the_first_three_are_named(names: list[str], few: str) 
 def test_inputs_with_names_are_called_by_them() -> None:
     assert Setup(input=(3, 8, 8)).label == "3x8x8"
     assert Setup(input={"left": (3, 8, 8), "right": (1, 4)}, batch=2).label == "left=3x8x8, right=1x4, batch 2"
+    assert Setup(layout="nhwc").label == "nhwc" and Setup(layout={"left": "nhw"}).label == "left=nhw"
 
 
 def test_budgets_and_a_config_are_not_given_together() -> None:

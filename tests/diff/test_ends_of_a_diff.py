@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from costcalc.analysis.amounts import Amounts
 from costcalc.classes import NamedTuple
+from costcalc.difference import _shapes
 from costcalc.difference.entries import Entry, common_location, own_location
 from costcalc.difference.git import pick_line
 from costcalc.difference.memory_causes import held_change
+from costcalc.difference.structural_causes import IDLE, LayerRun, _in_kernel, _named
 from costcalc.errors import Location
+from costcalc.ir.tensor import TensorType
 
 
 class Held(NamedTuple):
@@ -66,10 +70,9 @@ def test_tensors_go_by_the_old_names_of_their_layers() -> None:
     assert "is new" not in {said for _, said in found.values()}
 
 
-def entry(location: Location | None) -> Entry:
-    from costcalc.analysis.amounts import Amounts
-
-    return Entry("x", "relu", (), (), (), (), Amounts(), frozenset(), None, location)
+def entry(location: Location | None, name: str = "x", **figures: int) -> Entry:
+    amounts = Amounts({**dict.fromkeys(IDLE, 0), **figures})
+    return Entry(name, "relu", (), (), (), (), amounts, frozenset(), None, location)
 
 
 def test_what_asked_for_layers_is_the_innermost_line_of_all() -> None:
@@ -94,3 +97,23 @@ def test_where_a_layer_was_asked_for() -> None:
 def test_the_edited_line_with_most_of_the_words_is_picked(words: list[str], line: int) -> None:
     text = "a: 1\nkernel: 5\nb: 2\nwidth: 64\n"
     assert pick_line(Location("net.yaml", 3), {2, 3, 4}, text, words) == Location("net.yaml", line)
+
+
+def test_shapes_are_told_without_their_batch() -> None:
+    assert _shapes((TensorType((1,)), TensorType((1, 3, 4)))) == "scalar, 3×4"
+
+
+def test_layers_that_came_are_counted_and_named() -> None:
+    some = [entry(None, "a"), entry(None, "b.c", macs=1), entry(None, "b.d"), entry(None, "e")]
+    sizes = {"b": 2, "e": 1}
+    two, one = _named("added", some, 1, 3, sizes), _named("removed", some, 3, 4, sizes)
+    assert (two.description, two.layers, two.moves_data) == ("+2 layers: b", 2, False)
+    assert (one.description, one.layers, one.moves_data) == ("-1 layer: e", 1, True)
+
+
+def test_a_layer_in_one_kernel_with_one_that_came_goes_with_it() -> None:
+    came, went = LayerRun("added", "", None, 1), LayerRun("removed", "", None, 1)
+    a, b = entry(None, "a")._replace(kernel=("x", "y")), entry(None, "b")._replace(kernel=("u", "v"))
+    assert _in_kernel(a, b, {"y": went}, {"v": came}) is came
+    assert _in_kernel(a, b, {"y": went}, {}) is went
+    assert _in_kernel(a, b, {"v": went}, {"y": came}) is None
