@@ -107,7 +107,7 @@ def receptive_fields(graph: Graph) -> ReceptiveFields:
 
 
 def _exact(field: ReceptiveField, extents: ElementExtents) -> ReceptiveField:
-    """``field``, which is a bound, with what its elements really see."""
+    """``field``, which is a bound, with what its elements really see: pixels of the image alone."""
     most = extents.most()
     assert most is not None
     first = tuple(next(lo for lo, hi in zip(t.lo, t.hi, strict=True) if hi >= 0) for t in extents.tables)

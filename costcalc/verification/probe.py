@@ -149,6 +149,8 @@ def _substitutes() -> dict[Any, Callable[..., Any]]:
         for end in ("", "_with_indices"):
             max_pool, adaptive = getattr(F, f"max_pool{n}d{end}"), getattr(F, f"adaptive_max_pool{n}d{end}")
             table |= {max_pool: _mean_pool(max_pool, n), adaptive: _adaptive_mean_pool(adaptive, average)}
+    table |= {torch.searchsorted: _among, torch.bucketize: lambda x, bounds, *_, **__: _among(bounds, x)}
+    table |= dict.fromkeys((torch.histc, Tensor.histc), _in_all_bins)
     table[F.scaled_dot_product_attention] = _attend
     table[F.multi_head_attention_forward] = _attend_in_heads
     return table
@@ -249,6 +251,15 @@ def _adaptive_mean_pool(max_pool: Callable[..., Any], average: Callable[..., Ten
         return (average(x, output_size), made[1]) if isinstance(made, tuple) else average(x, output_size)
 
     return pool
+
+
+def _among(bounds: Tensor, x: Tensor, *_: Any, **__: Any) -> Tensor:
+    """Where an element lies depends on it and on all bounds of its row."""
+    return x + bounds.mean(-1, keepdim=True)
+
+
+def _in_all_bins(x: Tensor, bins: int = 100, *_: Any, **__: Any) -> Tensor:
+    return x.mean().repeat(bins)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:

@@ -169,7 +169,7 @@ def graph() -> Any:
         (lambda: costcalc.check("resnet18", budgets={"time": "1 ms"}), "needs a machine"),
         (lambda: costcalc.check(["resnet18"], budgets={"macs": 1}), "one after another"),  # type: ignore[arg-type]
         (lambda: costcalc.check(3, budgets={"macs": 1}), "not int"),  # type: ignore[arg-type]
-        (lambda: costcalc.check(graph(), budgets={"macs": 1}, batch=2), "a graph is built already"),
+        (lambda: costcalc.check(graph(), budgets={"macs": 1}, batch=2), "a graph is already built"),
         (lambda: costcalc.check(graph(), graph(), budgets={"macs": 1}), "tell them apart by names="),
         (lambda: costcalc.check(graph(), budgets={"macs": 1}, base="x", trace_base=True), "no code to trace"),
         (lambda: costcalc.check("resnet18", budgets={"macs": 1}, names=["a", "b"]), "2 names for 1 models"),

@@ -42,7 +42,7 @@ def test_what_it_writes_works_as_written(net: Repository) -> None:
     assert net.run("lock", "--allow-code")[0] == 0
     net.commit()
     assert net.run("check", "--allow-code", "--base", "HEAD")[0] == 0
-    assert "is there already" in net.fails("init", "net.py:Net", "--input", "3x16x16")
+    assert "already exists" in net.fails("init", "net.py:Net", "--input", "3x16x16")
 
 
 def test_the_workflow_installs_what_the_models_import_and_holds_no_secret(net: Repository) -> None:

@@ -43,6 +43,8 @@ NO_NESTS = {
         ),
         "each step works on what the ones before have left of the matrix",
     ),
+    "attention_gradient": "its products work on what others of them make",
+    "conv_weight_gradient": "no engine's tiles are known of it",
     "distances": "of norms and products together",
     "grouped_matmul": "values say where a group ends",
     "simple_rnn": "its two products a step are one layer",

@@ -110,7 +110,7 @@ def chain(*nodes: bytes, out: str = "y", x: Any = (2, 3), tensors: Any = (), fun
         ("attributes or inputs do not fit", chain(node("Transpose", ["x"], ["y"], perm=3))),
         ("needs an input 2", chain(node("MatMul", ["x"], ["y"]))),
         ("has no output", chain(node("Relu", ["x"], ["y", "z"]), node("Relu", ["z"], ["q"]), out="q")),
-        ("turns 2,000,000,000 times|more than 100,000 nodes", chain(
+        ("runs 2,000,000,000 times|more than 100,000 nodes", chain(
             node("Loop", ["n", "", "x"], ["y"], body=turning("Relu")), tensors=[scalar("n", 2_000_000_000)])),
         ("nothing can be counted", model(
             Graph([node("Relu", ["x"], ["y"])], [value("x", None)], [value("y", None)]))),
@@ -214,7 +214,7 @@ def test_external_data_is_not_looked_at(tmp_path: Path) -> None:
             x=(10**9,), tensors=[scalar("s", 1), scalar("i", 0)])),
         ("", chain(node("Slice", ["x", "a", "b", "c", "d"], ["y"]), x=(10**9,), tensors=[
             ints("a", 10**9 - 2), ints("b", -(2**62)), ints("c", 0), ints("d", -1)])),
-        ("a scan turns 90,000 times", chain(node("Scan", ["x"], ["y"], num_scan_inputs=1, body=Graph(
+        ("a scan runs 90,000 times", chain(node("Scan", ["x"], ["y"], num_scan_inputs=1, body=Graph(
             [node("Relu", ["e"], ["o"])], [value("e", [3])], [value("o", [3])])), x=(90_000, 3))),
     ],
 )  # fmt: skip

@@ -107,7 +107,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["--ram", "8"], "--ram 8: write bytes with their unit"),
         (["--ram", "8KiB", "--flash", "lots"], "--flash lots: write bytes"),
         (["--flash", "8KiB"], "fits takes --ram"),
-        (["--ram", "8KiB", "--machine", "a100"], "fits takes --ram, perhaps with --flash, or a --machine"),
+        (["--ram", "8KiB", "--machine", "a100"], "fits takes --ram, optionally with --flash, or a --machine"),
         (["--machine", "a1000"], "no machine called 'a1000'"),
     ],
 )

@@ -113,6 +113,8 @@ NOT_RUN = {
     "least_squares": "the same",
     "ldl": "it has no derivative",
     "qr": "it has none in two of its modes",
+    "bucketize": "of places there is no gradient",
+    "histogram": "of counts there is none",
     "reduction": "of places there is no gradient",
     "sort": "the same",
 }

@@ -50,8 +50,8 @@ class Frame:
             return name
         if self._is_layer(name):
             raise SpecError(
-                f"'{name[:80]}' is a layer or an input, which is not a size or option; what a layer takes stands in a "
-                f"list, as in `add: [{name[:80]}, …]`"
+                f"'{name[:80]}' is a layer or an input, which is not a size or option; inputs of a layer are written "
+                f"in a list, as in `add: [{name[:80]}, …]`"
             )
         hint = near(name, {*self.local, *self.parameters, *RESERVED})
         raise SpecError(f"nothing is called '{name[:80]}' here{hint}; a word stands in quotes: '{name[:80]}'")
