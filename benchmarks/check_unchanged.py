@@ -6,14 +6,12 @@ processes, in turns, in one run. Asked for: at most a tenth, and no import of to
 
 from __future__ import annotations
 
-import os
-import resource
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from cpu_time import of_command
+
 MODELS, ROUNDS = 20, 3
 NET = """
 from torch import nn
@@ -47,17 +45,9 @@ class Block(nn.Module):
 
 def spent(folder: Path, *args: str) -> float:
     """Seconds of CPU of a command."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "XDG_CACHE_HOME": str(folder / "cache"),
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "-m", "costcalc", *args]
-    subprocess.run(command, cwd=folder / "team", env=environment, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return of_command(
+        *args, folder=folder / "team", environment={"XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": "1"}
+    )
 
 
 def main() -> None:

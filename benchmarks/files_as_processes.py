@@ -5,14 +5,14 @@ python benchmarks/files_as_processes.py [FILE ...]
 
 from __future__ import annotations
 
-import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
+
+from cpu_time import of_command  # noqa: E402
 
 from tests.tflite.twins import resnet50  # noqa: E402
 
@@ -21,13 +21,7 @@ TIMES = 15
 
 def seconds(model: str) -> float:
     """The least CPU time of a process of some."""
-    found = []
-    for _ in range(TIMES):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "costcalc", "analyze", model], cwd=ROOT, capture_output=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(found)
+    return min(of_command("analyze", model) for _ in range(TIMES))
 
 
 def main() -> None:

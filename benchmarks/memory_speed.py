@@ -8,14 +8,13 @@ pairs each), and for each engine the planning of all shipped models beyond loadi
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from cpu_time import of_command
 
 import costcalc
 from costcalc.models import load
@@ -25,20 +24,11 @@ from costcalc.zoo import models
 PAIRS = 7
 
 
-def process(*arguments: str) -> float:
-    """Seconds of CPU that a run of the command line takes, with its bytecode compiled."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "costcalc", *arguments], env=environment, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
-
-
 def main() -> None:
     runs = {"analyze": ["analyze", "mobilenet_v2"], "memory": ["memory", "mobilenet_v2", "--engine", "tflm"]}
     for arguments in runs.values():
-        process(*arguments)
-    taken = {name: [process(*arguments) for _ in range(PAIRS)] for name, arguments in runs.items()}
+        of_command(*arguments)
+    taken = {name: [of_command(*arguments) for _ in range(PAIRS)] for name, arguments in runs.items()}
     least = {name: min(times) for name, times in taken.items()}
     print(f"memory mobilenet_v2 --engine tflm: {least['memory'] / least['analyze']:.2f} × analyze mobilenet_v2")
 

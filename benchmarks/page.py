@@ -7,25 +7,12 @@ Read the ratios: both sides run in turn. Bytecode is written first, and Python's
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+from cpu_time import of_command
+
 TIMES = 7
-
-
-def seconds(*line: str) -> float:
-    """CPU seconds of ``costcalc`` with ``line``."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, "-m", "costcalc", *line], stdout=subprocess.DEVNULL, env=ENVIRONMENT, check=True
-    )  # fmt: skip
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
@@ -35,7 +22,7 @@ def main() -> None:
         for model in ("resnet50", "convnext_t", "resnet1202"):
             for machine in ((), ("--machine", "a100")):
                 lines = ("report", model, *machine, "--output", str(page)), ("analyze", model, *machine)
-                least = [min(seconds(*line) for _ in range(TIMES)) for line in lines]
+                least = [min(of_command(*line) for _ in range(TIMES)) for line in lines]
                 says = f"{least[0]:6.3f} s  {least[0] / least[1]:5.2f}×  {page.stat().st_size / 1000:6.0f} kB"
                 print(f"{model:12}{' '.join(machine):16}{says}")
 

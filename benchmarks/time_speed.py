@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
-import resource
-import subprocess
 import sys
 import time
 import warnings
@@ -22,6 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from cpu_time import of_command
 
 import costcalc
 from costcalc.analysis.estimate import Calibration
@@ -33,21 +32,12 @@ MODELS = ("mobilenet_v2", "resnet50", "efficientnet_b0", "vit_b_16", "densenet12
 ALL = 1371
 
 
-def process(*arguments: str) -> float:
-    """Seconds of CPU that a run of the command line takes, with its bytecode compiled."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "costcalc", *arguments], env=environment, check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
-
-
 def processes() -> None:
     """A line for each model."""
     for model in MODELS:
         plain, fused = ["analyze", model], ["analyze", model, "--apply", "fuse", "--machine", "a100"]
-        process(*plain), process(*fused)
-        pairs = [(process(*plain), process(*fused)) for _ in range(PAIRS)]
+        of_command(*plain), of_command(*fused)
+        pairs = [(of_command(*plain), of_command(*fused)) for _ in range(PAIRS)]
         least = [min(times) for times in zip(*pairs, strict=True)]
         print(f"analyze {model} --apply fuse --machine a100: {least[1] / least[0]:.2f} × analyze {model}", flush=True)
 
