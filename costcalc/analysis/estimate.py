@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis import ort_kernels
+from costcalc.analysis.convolutions import convolution, macs_of_matrices
 from costcalc.analysis.eager_kernels import EagerKernels
-from costcalc.analysis.features import Features, KernelPart, number
+from costcalc.analysis.features import Features, KernelPart, number, together
 from costcalc.analysis.layer_costs import Works, at_width
 from costcalc.analysis.storage import Storage
 from costcalc.analysis.traffic import traffic
 from costcalc.classes import NamedTuple
-from costcalc.ir.dims import prod
-from costcalc.ir.fields import ints, per_axis
 
 if TYPE_CHECKING:
     from costcalc.analysis.layer_costs import Work
@@ -102,20 +101,15 @@ def on_cpu(node: Node, types: tuple[Any, ...], macs: int) -> float:
     A depthwise or group convolution meets each element of its input with few kernels, so that loading it is not
     hidden: twice as long.
     """
-    conv = node.op.as_conv(*types) if types else None
+    conv = convolution(node, types)
     if conv is None:
-        # A matrix times a vector takes as long as reading the matrix.
-        return 0.0 if node.op.name == "linear" and prod(types[0].shape[:-1]) == 1 else float(macs)
-    x = types[0]
-    groups, outputs = int(conv.groups), int(conv.out_channels)  # type: ignore[attr-defined]
-    inputs = number(x.channels) // groups
-    if groups > 1:
-        return 2.0 * macs * (1.0 if inputs == 1 else _padded(inputs))
-    axes = len(x.spatial)
-    kernel, stride = ints(per_axis(conv.kernel, axes)), ints(per_axis(conv.stride, axes))  # type: ignore[attr-defined]
-    if kernel == (3, 3) and stride == (1, 1) and min(inputs, outputs) >= LEAST_OF_WINOGRAD:
-        return macs / 2 * _padded(inputs)
-    return macs * _padded(inputs)
+        return macs_of_matrices(node, types, macs)
+    if conv.groups > 1:
+        return 2.0 * macs * (1.0 if conv.inputs == 1 else _padded(conv.inputs))
+    narrow = min(conv.inputs, conv.outputs) < LEAST_OF_WINOGRAD
+    if conv.kernel == (3, 3) and conv.stride == (1, 1) and not narrow:
+        return macs / 2 * _padded(conv.inputs)
+    return macs * _padded(conv.inputs)
 
 
 def _padded(channels: int) -> float:
@@ -222,10 +216,7 @@ def features_of(
 
 def whole(graph: Graph, processor: str, bits: int | None = None) -> Features:
     """The features of all layers together."""
-    found = Features()
-    for _, features in features_of(graph, processor, bits):
-        found = found.plus(features)
-    return found
+    return together(features for _, features in features_of(graph, processor, bits))
 
 
 class Estimates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from costcalc.classes import NamedTuple
@@ -39,6 +40,14 @@ class Features(NamedTuple):
         a, b, c, d, e = self
         f, g, h, i, j = each
         return a * f + b * g + c * h + d * i + e * j
+
+
+def together(parts: Iterable[Features]) -> Features:
+    """The features of all ``parts``."""
+    found = Features()
+    for part in parts:
+        found = found.plus(part)
+    return found
 
 
 class KernelPart(NamedTuple):

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from costcalc.analysis.convolutions import Convolution, convolution, macs_of_matrices
 from costcalc.analysis.features import Features, KernelPart
-from costcalc.classes import NamedTuple
-from costcalc.ir.dims import Dim, prod
-from costcalc.ir.fields import ints, per_axis
 from costcalc.ir.graph import Node
-from costcalc.ir.tensor import TensorType
 
 BLOCK = 16
 UNDER_WAY, ALONE = 6.5, 4.0
@@ -43,71 +40,17 @@ WARM = 1 / 3
 """What of it takes time after a convolution that is not by groups: its outputs are at hand."""
 
 
-class Convolution(NamedTuple):
-    """What a kernel meets of a convolution: its groups, of each the channels, and by axis its windows.
-
-    inputs, outputs   channels of a group; of a depthwise one, whose blocks go over groups, all of them
-    before, sizes     of the image, the elements of each axis of the input and the output
-    """
-
-    groups: int
-    inputs: int
-    outputs: int
-    is_depthwise: bool
-    before: tuple[int, ...]
-    sizes: tuple[int, ...]
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-
-    @property
-    def places(self) -> int:
-        """Of the output."""
-        return _number(prod(self.sizes))
-
-    @property
-    def is_in_blocks(self) -> bool:
-        """Whether its kernel works in blocks of channels; else it is a product of matrices for each group."""
-        return self.groups == 1 or self.is_depthwise or not (self.inputs % BLOCK or self.outputs % BLOCK)
-
-    @property
-    def taps(self) -> int:
-        """Of all places and inputs."""
-        return _number(prod(self.kernel)) * self.places * self.inputs * self.groups
-
-
-def convolution(node: Node, types: tuple[Any, ...]) -> Convolution | None:
-    """What ``node`` is as a convolution; None where it is none."""
-    conv = node.op.as_conv(*types) if types else None
-    if conv is None:
-        return None
-    x, y = types[0], node.op.infer(*types)
-    y = y if isinstance(y, TensorType) else y[0]
-    axes = len(x.spatial)
-    groups, outputs = int(conv.groups), int(conv.out_channels)  # type: ignore[attr-defined]
-    channels = _number(x.channels)
-    return Convolution(
-        groups,
-        channels // groups,
-        outputs // groups,
-        groups > 1 and channels == groups,
-        ints(x.spatial),
-        ints(y.spatial),
-        ints(per_axis(conv.kernel, axes)),  # type: ignore[attr-defined]
-        ints(per_axis(conv.stride, axes)),  # type: ignore[attr-defined]
-    )
-
-
 def macs(node: Node, types: tuple[Any, ...], counted: int) -> float:
     """MACs as the loops do them.
 
     Channels of a block that is not full take as long. Four blocks of outputs are done at a time, for six places of a
     row, then three, then one, and one by one where a window reaches over the border, of which the taps inside are done.
-    A matrix times a vector takes as long as reading the matrix, be it a linear layer or a convolution of one place.
+    A convolution of one place is a matrix times a vector, and takes as long as reading the matrix.
     """
     conv = convolution(node, types)
     if conv is None:
-        return 0.0 if node.op.name == "linear" and prod(types[0].shape[:-1]) == 1 else float(counted)
-    if not conv.is_in_blocks:
+        return macs_of_matrices(node, types, counted)
+    if not _is_in_blocks(conv):
         return counted * (FEW if conv.outputs < BLOCK else 1.0)
     if conv.places == 1 and not conv.is_depthwise:
         return 0.0
@@ -125,6 +68,11 @@ def macs(node: Node, types: tuple[Any, ...], counted: int) -> float:
         return counted * long * DEPTHWISE * _filled(outputs)
     # An image's few channels lie side by side, not in blocks.
     return counted * long * _filled(outputs) * (1.0 if conv.inputs < 5 else _filled(conv.inputs))
+
+
+def _is_in_blocks(conv: Convolution) -> bool:
+    """Whether its kernel works in blocks of channels; else it is a product of matrices for each group."""
+    return conv.groups == 1 or conv.is_depthwise or not (conv.inputs % BLOCK or conv.outputs % BLOCK)
 
 
 def row(places: int, inside: list[float], blocks: int) -> float:
@@ -151,9 +99,9 @@ def features(work: KernelPart) -> Features:
         return Features(0.0, 0.0 if passes else work.ops, moved, weights, work.starts)
     conv = convolution(work.node, work.types)
     moved, kernels = NEAR * work.read + work.written, CONVOLUTION * work.starts
-    if conv is not None and conv.is_in_blocks and work.read > CORE:
+    if conv is not None and _is_in_blocks(conv) and work.read > CORE:
         moved += (FAR - NEAR) * work.read
-    elif conv is not None and not conv.is_in_blocks:
+    elif conv is not None and not _is_in_blocks(conv):
         moved += PATCH * conv.taps * (STRIDED if max(conv.stride) > 1 else 1.0)
         kernels += GROUP * conv.groups
     return Features(work.macs, 0.0, moved, weights, kernels)
@@ -162,8 +110,3 @@ def features(work: KernelPart) -> Features:
 def _filled(channels: int) -> float:
     """How much longer so many channels take than as many in full blocks."""
     return -(-channels // BLOCK) * BLOCK / channels
-
-
-def _number(value: Dim) -> int:
-    assert isinstance(value, int)  # whoever asks has seen that sizes are numbers
-    return value

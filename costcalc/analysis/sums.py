@@ -71,11 +71,7 @@ class LayerSum:
             self._before(layer.prepared)
         if touched[0] or self.last is None:  # a weight that nothing reads comes last in a trace
             self.last, self._rank = layer, number if touched[0] else ~number
-        bits = layer.peak_bits
-        if not isinstance(bits, int):
-            self.peak = None
-        elif self.peak is not None and bits > self.peak:
-            self.peak = bits
+        self._alive(layer.peak_bits if isinstance(layer.peak_bits, int) else None)
         if layer.time is not None:
             self._then(layer.time)
         if layer.energy is not None:
@@ -91,10 +87,7 @@ class LayerSum:
         if inner.last is not None and (self.last is None or inner._rank > self._rank):
             self.last, self._rank = inner.last, inner._rank
         self.tensors.update(inner.tensors)
-        if inner.peak is None or self.peak is None:
-            self.peak = None
-        elif inner.peak > self.peak:
-            self.peak = inner.peak
+        self._alive(inner.peak)
         if inner.time is not None:
             self._then(inner.time)
         if inner.energy is not None:
@@ -108,6 +101,12 @@ class LayerSum:
 
     def _before(self, prepared: Prepared) -> None:
         self.prepared = prepared if self.prepared is None else self.prepared.plus(prepared)
+
+    def _alive(self, bits: int | None) -> None:
+        if bits is None or self.peak is None:
+            self.peak = None
+        elif bits > self.peak:
+            self.peak = bits
 
     def _then(self, time: Time) -> None:
         self.time = time if self.time is None else self.time.then(time)

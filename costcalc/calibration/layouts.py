@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from costcalc.analysis.estimate import whole
-from costcalc.analysis.features import Features
+from costcalc.analysis.features import Features, together
 
 if TYPE_CHECKING:
     from costcalc.ir.graph import Graph
@@ -33,7 +33,4 @@ def copies(graph: Graph, processor: str, bits: int | None = None) -> dict[str, F
 
 def of_run(graph: Graph, joined: Graph, processor: str, bits: int | None = None) -> Features:
     """The features of a whole run of ``graph``: of its layers as ``joined`` has them, and of copies between kernels."""
-    found = whole(joined, processor, bits)
-    for copied in copies(graph, processor, bits).values():
-        found = found.plus(copied)
-    return found
+    return together([whole(joined, processor, bits), *copies(graph, processor, bits).values()])

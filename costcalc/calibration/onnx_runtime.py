@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.estimate import features_of
-from costcalc.analysis.features import Features
+from costcalc.analysis.features import Features, together
 from costcalc.calibration.fit import FitRow
 from costcalc.calibration.layouts import copies
 from costcalc.classes import NamedTuple
@@ -181,13 +181,10 @@ def _told(graph: Graph, seconds: dict[str, float], processor: str, wall: float) 
         took = [rest.pop(name) for name in names if name in rest]
         counted = [features[node.name] for node in layers if node.name in features]
         if took and counted:
-            whole = Features(*map(sum, zip(*counted, strict=True)))
+            whole = together(counted)
             ops = tuple(node.op.name for node in layers)
             kernels.append(Kernel(layers[0].name, ops, whole, sum(took)))
         else:
             for took_by_none in took:
                 rest[layers[0].name] = took_by_none
-    copied = Features()
-    for one in copies(graph, processor).values():
-        copied = copied.plus(one)
-    return Profile(tuple(kernels), sum(rest.values()), wall, copied)
+    return Profile(tuple(kernels), sum(rest.values()), wall, together(copies(graph, processor).values()))
