@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 Record = TypeVar("Record", bound="ToldLater")
+ASKS = "_asks"
+"""Where a record has, until somebody asks, a function and the name that it is to tell of."""
 
 
 class ToldLater:
     """A record whose field ``LATER`` is what a function tells of a name, once somebody asks for it.
 
-    Until then the record has both in its place, as ``_asks``; after that it is like any other. Copies and pickles have
+    Until then the record has both in its place, as ``ASKS``; after that it is like any other. Copies and pickles have
     the field.
     """
 
@@ -22,17 +24,17 @@ class ToldLater:
         """The record of these ``fields``, and of what the function in ``asks`` tells of the name there."""
         made = cls(**fields, **{cls.LATER: None})
         del vars(made)[cls.LATER]
-        vars(made)["_asks"] = asks
+        vars(made)[ASKS] = asks
         return made
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, key: str) -> Any:
             own = vars(self)
-            if key == self.LATER and "_asks" in own:
-                tell, name = own["_asks"]
+            if key == self.LATER and ASKS in own:
+                tell, name = own[ASKS]
                 own[key] = found = tell(name)
-                own.pop("_asks", None)
+                own.pop(ASKS, None)
                 return found
             if hasattr(super(), "__getattr__"):
                 return super().__getattr__(key)

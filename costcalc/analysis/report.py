@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from costcalc.analysis.kernel_times import Kernels
+from costcalc.analysis.later import ASKS
 from costcalc.analysis.layer_costs import Work, Works
 from costcalc.analysis.liveness import liveness
 from costcalc.analysis.receptive_fields import LaterFields, layout
@@ -74,7 +75,7 @@ def report(
         # A frozen dataclass sets its fields one by one, through a call each: here they are those of one alike.
         values: dict[str, Any] = told[0].copy()
         values["amounts"], values["name"], values["inputs"] = amounts, node.name, node.inputs
-        values["_asks"] = fields.of, node.name
+        values[ASKS] = fields.of, node.name
         values["peak_bits"] = alive.held[node.name]
         if node.location:
             values["source"] = node.location.short

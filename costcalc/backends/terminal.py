@@ -64,6 +64,4 @@ def _columns() -> int:
 
 def width_of_lists(file: str | None) -> int:
     """As ``width``, and without bounds where no terminal shows the lines: in a ``file``, in a pipe."""
-    if _columns() or (file is None and sys.stdout is not None and sys.stdout.isatty()):
-        return width()
-    return UNBOUNDED
+    return width() if is_bounded(file) else UNBOUNDED
