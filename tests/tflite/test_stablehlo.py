@@ -6,35 +6,18 @@ them is held to its runs in ``test_against_litert.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from costcalc import load
 from costcalc.analysis.report import report
 from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 from costcalc.frontends.tflite.operators import BUILTIN, NO_RULE
 from costcalc.frontends.tflite.rules import rule_of
-from costcalc.ir.graph import Graph
 from tests.tflite.random_newer import body
-from tests.tflite.writing_tflite import File
-
-Open = Callable[..., Graph]
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Open:
-    """The graph of a file that was put together."""
-
-    def of(file: File, inputs: list[int], outputs: list[int], **choices: Any) -> Graph:
-        path = tmp_path / "net.tflite"
-        path.write_bytes(file.bytes(inputs, outputs))
-        return load(str(path), **choices)
-
-    return of
+from tests.tflite.writing_tflite import File, Open
 
 
 def test_every_builtin_operator_has_a_rule_or_a_reason() -> None:

@@ -6,7 +6,6 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,13 @@ from costcalc.cli import dispatch
 from costcalc.errors import CostcalcError
 from costcalc.ir.graph import Graph
 from tests.tflite.twins import resnet50
-from tests.tflite.writing_tflite import File
+from tests.tflite.writing_tflite import File, Open
 
 _ABOVE = (up / "shared/golden/tflite" for up in Path(__file__).parents)
 GOLDEN = next((folder for folder in _ABOVE if folder.is_dir()), Path("-"))
 
 # MACs of convolutions and dense layers of MLPerf Tiny's networks (mlcommons/tiny 1afd2c9), worked out by hand.
 MLPERF_TINY = {"kws_ref_model": 2_656_768, "vww_96_int8": 7_489_664, "ad01_int8": 264_192, "str_ww_ref_model": 826_368}
-
-Open = Callable[..., Graph]
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Open:
-    """The graph of a file that was put together."""
-
-    def of(file: File, inputs: list[int], outputs: list[int], **choices: Any) -> Graph:
-        path = tmp_path / "net.tflite"
-        path.write_bytes(file.bytes(inputs, outputs))
-        return load(str(path), **choices)
-
-    return of
 
 
 @pytest.mark.parametrize("name", MLPERF_TINY)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from costcalc.frontends.tflite.operators import BUILTIN
 from costcalc.frontends.tflite.read import TYPES
+from costcalc.ir.graph import Graph
 from costcalc.ir.tensor import ELEMENT_BITS
+
+Open = Callable[..., Graph]
+"""Opens a file that was put together, with its inputs and outputs: the fixture ``opened``."""
 
 FORMS = {"byte": "<b", "kind": "<B", "int": "<i", "count": "<I", "long": "<Q", "float": "<f"}
 

@@ -61,16 +61,12 @@ def run_of(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> 
 
     Raises ``Unseen`` where the model asks for values, or an operator has no rule for tensors without them.
     """
-    try:
-        return _run_of(model, args, kwargs, "off")
-    except Unseen as reason:
-        if NO_GRADIENT not in str(reason):
-            raise
-    try:
-        return _run_of(model, args, kwargs, "on")
-    except Unseen as reason:
-        if NO_GRADIENT not in str(reason):
-            raise
+    for autograd in ("off", "on"):
+        try:
+            return _run_of(model, args, kwargs, autograd)
+        except Unseen as reason:
+            if NO_GRADIENT not in str(reason):
+                raise
     return _run_of(model, args, kwargs, "by inputs")
 
 
